@@ -15,15 +15,22 @@ const (
 	No
 )
 
+var tristateNames = [...]string{Unknown: "unknown", Yes: "yes", No: "no"}
+
 // String returns the value in words.
-func (t Tristate) String() string {
-	switch t {
-	case Yes:
-		return "yes"
-	case No:
-		return "no"
+func (t Tristate) String() string { return tristateNames[t] }
+
+// MarshalText encodes the value in words, for records.
+func (t Tristate) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (t *Tristate) UnmarshalText(text []byte) error {
+	i := slices.Index(tristateNames[:], string(text))
+	if i < 0 {
+		return Errorf(KindStore, "read record", "", "%q is none of yes, no, unknown", text)
 	}
-	return "unknown"
+	*t = Tristate(i)
+	return nil
 }
 
 // Capability is what a node's firmware can do and who it says it is, read

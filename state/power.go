@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -74,6 +75,19 @@ func (r PowerRequest) String() string {
 	return fmt.Sprintf("PowerRequest(%d)", uint8(r))
 }
 
+// MarshalText encodes the request in words, for records.
+func (r PowerRequest) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (r *PowerRequest) UnmarshalText(text []byte) error {
+	i := slices.Index(requestNames[:], string(text))
+	if i < 0 {
+		return Errorf(KindStore, "read record", "", "%q is no power request", text)
+	}
+	*r = PowerRequest(i)
+	return nil
+}
+
 // Observation is one reading of a node's power, with its time. The zero value
 // means that nothing was ever read.
 type Observation struct {
@@ -86,14 +100,7 @@ type Observation struct {
 }
 
 // Offers reports whether firmware lists the request now.
-func (o Observation) Offers(r PowerRequest) bool {
-	for _, a := range o.Available {
-		if a == r {
-			return true
-		}
-	}
-	return false
-}
+func (o Observation) Offers(r PowerRequest) bool { return slices.Contains(o.Available, r) }
 
 // Reset is a Redfish reset type (DSP0268, Resource.ResetType), in Redfish's
 // own spelling.
