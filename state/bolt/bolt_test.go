@@ -91,7 +91,7 @@ func TestOpenNamesTheFileAndTheWayOut(t *testing.T) {
 		{"text", write("text.db", []byte("nodes: []\n")), "not a state file, or damaged"},
 		{"all bytes wrong", damaged, "not a state file, or damaged"},
 		{"a directory", dir, "is a directory"},
-		{"below a file", filepath.Join(write("file", nil), "state.db"), "choose a directory that this user may write"},
+		{"below a file", filepath.Join(write("file", nil), "state.db"), "choose one that this user may write"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			store, err := bolt.Open(t.Context(), c.path, bolt.Options{LockTimeout: time.Millisecond})
