@@ -45,7 +45,9 @@ func newPC(power state.PowerState) *pc {
 	return &pc{power: power, targets: []state.Target{state.TargetPxe, state.TargetHdd, state.TargetCd}}
 }
 
-func (p *pc) err(kind state.Kind) error { return state.Errorf(kind, "fake", "", "as the test wants it") }
+func (p *pc) err(kind state.Kind) error {
+	return state.Errorf(kind, "fake", "", "as the test wants it")
+}
 
 func (p *pc) Observe(context.Context, time.Duration) (state.Observation, error) {
 	p.mu.Lock()
