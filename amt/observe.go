@@ -1,0 +1,134 @@
+package amt
+
+import (
+	"context"
+	"time"
+
+	"github.com/amt-redfish/amt-redfish/amt/wsman"
+	"github.com/amt-redfish/amt-redfish/state"
+)
+
+// flight is one reading that several callers wait for.
+type flight struct {
+	epoch   uint64
+	waiters int // guarded by Machine.mu; at 0 the reading is given up
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when o and err are set
+	o       state.Observation
+	err     error
+}
+
+// Observe implements state.Machine: one Get of the power association. The
+// reading goes on while anybody waits for it, whoever asked first.
+func (m *Machine) Observe(ctx context.Context, maxAge time.Duration) (state.Observation, error) {
+	m.mu.Lock()
+	if m.closed {
+		defer m.mu.Unlock()
+		return m.last, m.refuse(state.KindClosed, "observe", "%w", wsman.ErrClosed)
+	}
+	if maxAge > 0 {
+		if o, ok := m.cache.observation(maxAge); ok {
+			m.mu.Unlock()
+			return o, nil
+		}
+		if err := m.cache.silence(); err != nil {
+			defer m.mu.Unlock()
+			return m.last, err
+		}
+	}
+	f := m.flight
+	if f == nil || f.epoch != m.epoch {
+		f = m.takeOff(ctx)
+	}
+	f.waiters++
+	m.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.o, f.err
+	case <-ctx.Done():
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f.waiters--; f.waiters == 0 {
+		f.cancel()
+		if m.flight == f {
+			m.flight = nil
+		}
+	}
+	return m.last, m.refuse(state.KindTimeout, "observe", "wait for the reading: %w", ctx.Err())
+}
+
+// takeOff starts a reading; the caller holds the lock.
+func (m *Machine) takeOff(ctx context.Context) *flight {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &flight{epoch: m.epoch, cancel: cancel, done: make(chan struct{})}
+	m.flight = f
+	m.flights.Add(1)
+	go func() {
+		defer m.flights.Done()
+		defer cancel()
+		start := time.Now()
+		o, err := m.read(ctx)
+		m.land(f, start, o, err)
+	}()
+	return f
+}
+
+// land records what a flight brought. A reading that a power request overtook
+// is dated back to its start and not shared.
+func (m *Machine) land(f *flight, start time.Time, o state.Observation, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	current := f.epoch == m.epoch
+	if err == nil {
+		o.At = start
+		if current {
+			o.At = time.Now()
+			m.cache.keepObservation(o)
+		}
+		if o.At.After(m.last.At) {
+			m.last = o
+		}
+		f.o = o
+	} else {
+		f.o, f.err = m.last, err
+		if current && state.IsKind(err, state.KindUnreachable) {
+			m.cache.keepSilence(err, m.o.Silence)
+		}
+	}
+	if m.flight == f {
+		m.flight = nil
+	}
+	close(f.done)
+}
+
+// forgetReading makes sure that no reading from before this moment is shared.
+func (m *Machine) forgetReading() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch++
+	m.cache.forgetObservation()
+	m.cache.endSilence()
+}
+
+const plainGet = "Get CIM_AssociatedPowerManagementService"
+
+// read reads the power association.
+func (m *Machine) read(ctx context.Context) (state.Observation, error) {
+	var reading AssociatedPowerManagementService
+	err := m.perform(ctx, task{op: "observe", denied: state.KindRefused, connect: m.o.ConnectTimeout, do: func(ctx context.Context, c wsman.Caller) (err error) {
+		if !m.cache.absent(plainGet) {
+			if reading, err = getAssociatedPower(ctx, c); !isAbsent(err) {
+				return err
+			}
+		}
+		if reading, err = enumerateAssociatedPower(ctx, c); err == nil {
+			m.cache.keepAbsent(plainGet)
+		}
+		return err
+	}})
+	if err != nil {
+		return state.Observation{}, err
+	}
+	return observation(reading), nil
+}
