@@ -76,6 +76,9 @@ func (d *yamlFile) nodeList(n *yaml.Node, key string) {
 			d.section(value, key, keys{"ca": collect("amt_tls.ca"), "pin_sha256": collect("amt_tls.pin_sha256")})
 		}
 		d.section(item, fmt.Sprintf("nodes[%s]", raw.label(i, item)), allowed)
+		if raw.at.Kind != yaml.MappingNode {
+			continue // it is a problem already
+		}
 		d.l.nodes.list = append(d.l.nodes.list, raw)
 		if name := raw.fields["amt_password_env"]; name != nil {
 			d.l.nodes.variables = append(d.l.nodes.variables, name.Value)

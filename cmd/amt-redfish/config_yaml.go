@@ -275,7 +275,7 @@ func othersMayRead(path string) bool {
 func suggest(written string, known []string) string {
 	best, least := "", 4
 	for _, name := range known {
-		if d := distance(strings.ToLower(written), strings.ToLower(name)); d < least && d <= max(1, len(written)/3) {
+		if d := distance(strings.ToLower(written), strings.ToLower(name)); d < least && d <= (len(written)+2)/3 {
 			best, least = name, d
 		}
 	}
