@@ -34,8 +34,11 @@ type Nodes struct {
 	entries map[string]*entry
 	ids     []string
 	queue   *queue
-	flights sync.WaitGroup
 	closing chan struct{} // closed when resets under way must end
+
+	mu      sync.Mutex // guards closed, and that no flight begins after it
+	closed  bool
+	flights sync.WaitGroup
 }
 
 // entry is a node with its turn and with what is known of it only in memory.

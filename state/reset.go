@@ -56,7 +56,10 @@ func (n *Nodes) Reset(ctx context.Context, id string, reset Reset) (Outcome, err
 	if err != nil {
 		return "", err
 	}
-	f, joined := n.join(ctx, e, reset)
+	f, joined, err := n.join(ctx, e, reset)
+	if err != nil {
+		return "", err
+	}
 	select {
 	case <-f.done:
 	case <-ctx.Done():
@@ -69,19 +72,24 @@ func (n *Nodes) Reset(ctx context.Context, id string, reset Reset) (Outcome, err
 }
 
 // join returns the flight that serves this reset, starting one if needed.
-func (n *Nodes) join(ctx context.Context, e *entry, reset Reset) (f *flight, joined bool) {
+func (n *Nodes) join(ctx context.Context, e *entry, reset Reset) (f *flight, joined bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := time.Now()
 	if e.tail.absorbs(reset, e.writes, now, n.timing) {
 		e.tail.touched = now
-		return e.tail, true
+		return e.tail, true, nil
 	}
 	f = &flight{reset: reset, writes: e.writes, done: make(chan struct{})}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, false, Errorf(KindClosed, "reset", e.ID, "the gateway is stopping")
+	}
 	e.tail = f
 	n.flights.Add(1)
 	go n.fly(context.WithoutCancel(ctx), e, f)
-	return f, false
+	return f, false, nil
 }
 
 // fly carries out a flight.

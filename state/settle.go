@@ -75,6 +75,9 @@ func (n *Nodes) scheduleAll(ctx context.Context) {
 // endFlights waits for resets under way, at most Timing.Grace. One that is cut
 // is judged when the gateway runs again.
 func (n *Nodes) endFlights() {
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
 	landed := make(chan struct{})
 	go func() {
 		n.flights.Wait()

@@ -72,7 +72,7 @@ const (
 // AMTConfig are the defaults for every node.
 type AMTConfig struct {
 	Protocol string // http or https
-	// MaxRetry is how often a failed exchange is tried again.
+	// MaxRetry is how many attempts an exchange gets that may be repeated.
 	MaxRetry int
 	// ActionWait is how long an action waits for the one before it.
 	ActionWait time.Duration
