@@ -118,6 +118,24 @@ func TestContinuousIsArmedAheadWhenWished(t *testing.T) {
 	})
 }
 
+func TestContinuousIsArmedWithinHalfAMinuteOfABoot(t *testing.T) {
+	bubble(t, newPC(state.PowerOff), func(d *desk) {
+		d.wish(state.TargetPxe, state.Continuous)
+		d.reset(state.ResetOn)
+		for range 3 {
+			boots := len(d.pc.booted())
+			for len(d.pc.booted()) == boots {
+				time.Sleep(100 * time.Millisecond)
+			}
+			time.Sleep(30 * time.Second)
+			if got := d.pc.armed(); got != state.TargetPxe {
+				t.Errorf("half a minute after boot %d %q is armed", boots+1, got)
+			}
+			d.pc.reboot()
+		}
+	})
+}
+
 func TestAFetchIsEvidenceOfABoot(t *testing.T) {
 	p := newPC(state.PowerOn)
 	p.hides = true

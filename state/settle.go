@@ -156,7 +156,7 @@ func (n *Nodes) settleOnce(ctx context.Context, e *entry) (time.Duration, error)
 		n.log.Debug("settling the boot setting", "node", e.ID, "task", todo, "target", target, "armed", r.Armed)
 		return n.timing.Poll, n.perform(ctx, e, todo, target, f)
 	}
-	look := nextLook(r, e.observed().Power.IsOff(), now, n.timing)
+	look := nextLook(r, e.isOff(), now, n.timing)
 	age := now.Sub(r.Capability.At)
 	if age >= n.timing.Refresh {
 		if err := n.readCapability(ctx, e); err != nil && look == 0 {
@@ -170,10 +170,12 @@ func (n *Nodes) settleOnce(ctx context.Context, e *entry) (time.Duration, error)
 	return look, nil
 }
 
-func (e *entry) observed() Observation {
+// isOff reports whether the node was off when it was last read, and nothing
+// was done to it since.
+func (e *entry) isOff() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.last
+	return e.last.Power.IsOff() && e.last.At.After(e.acted)
 }
 
 // readFacts reads from firmware what nextTask needs, and no more.

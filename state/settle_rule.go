@@ -74,6 +74,11 @@ const (
 	taskForget        // record that the setting is used up
 )
 
+var taskNames = [...]string{taskNone: "none", taskArm: "arm", taskArmAgain: "arm again", taskDisarm: "disarm", taskForget: "forget"}
+
+// String returns the task in words, for logs.
+func (t task) String() string { return taskNames[t] }
+
 // repeatAfter are the multiples of BootTime at which a continuous override is
 // armed on suspicion where firmware shows nothing: at once after a usual boot,
 // and again after slow ones. They are few because firmware may keep the
