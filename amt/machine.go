@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -32,6 +33,7 @@ type Machine struct {
 	epoch    uint64
 	last     state.Observation
 	contact  time.Time // firmware's last answer
+	dialing  bool      // a connection is being made
 	accepted time.Time // firmware's last acceptance of a power request
 }
 
@@ -104,12 +106,19 @@ const (
 	// wakeTry is how long one connection to a sleeping engine is tried: it
 	// loses the first packets, and one repetition comes after a second.
 	wakeTry = 2 * time.Second
+	// wakeLook is how long a new connection is watched for being dropped by
+	// an engine that is not yet awake.
+	wakeLook = 50 * time.Millisecond
 	// maxRefusals ends waking early: whoever refuses connections is awake.
 	maxRefusals = 3
 )
 
+var errDropped = errors.New("the connection was dropped at once; the engine may be waking")
+
 // dial makes a connection. To a sleeping engine it tries until ctx ends.
 func (m *Machine) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	m.setDialing(true)
+	defer m.setDialing(false)
 	asleep, refusals := m.asleep(), 0
 	for {
 		attempt, cancel := ctx, context.CancelFunc(func() {})
@@ -118,6 +127,10 @@ func (m *Machine) dial(ctx context.Context, network, address string) (net.Conn, 
 		}
 		conn, err := m.o.Dial(attempt, network, address)
 		cancel()
+		if err == nil && asleep && !stays(conn) {
+			conn.Close()
+			err = errDropped
+		}
 		if err == nil {
 			return conn, nil
 		}
@@ -128,6 +141,22 @@ func (m *Machine) dial(ctx context.Context, network, address string) (net.Conn, 
 			return nil, err
 		}
 	}
+}
+
+func (m *Machine) setDialing(dialing bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dialing = dialing
+}
+
+// stays reports whether a new connection is still there after a moment. The
+// peer of a WS-Management connection never speaks first.
+func stays(conn net.Conn) bool {
+	if conn.SetReadDeadline(time.Now().Add(wakeLook)) != nil {
+		return false
+	}
+	_, err := conn.Read(make([]byte, 1))
+	return errors.Is(err, os.ErrDeadlineExceeded) && conn.SetReadDeadline(time.Time{}) == nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -38,15 +38,45 @@ func (m *Machine) Observe(ctx context.Context, maxAge time.Duration) (state.Obse
 	}
 	f := m.flight
 	if f == nil || f.epoch != m.epoch {
-		f = m.takeOff(ctx)
+		connect := m.o.ConnectTimeout
+		if maxAge == 0 {
+			connect = m.o.ActTimeout // somebody is about to act: wake it
+		}
+		f = m.takeOff(ctx, connect)
 	}
 	f.waiters++
 	m.mu.Unlock()
-	select {
-	case <-f.done:
-		return f.o, f.err
-	case <-ctx.Done():
+	return m.await(ctx, f, maxAge > 0)
+}
+
+// await waits for a flight. Who would be content with a recent reading does
+// not wait longer than ConnectTimeout for a connection that somebody else
+// makes with more patience.
+func (m *Machine) await(ctx context.Context, f *flight, hasty bool) (state.Observation, error) {
+	look := time.NewTicker(m.o.ConnectTimeout)
+	defer look.Stop()
+	for {
+		select {
+		case <-f.done:
+			return f.o, f.err
+		case <-ctx.Done():
+			return m.leave(f), m.refuse(state.KindTimeout, "observe", "wait for the reading: %w", ctx.Err())
+		case <-look.C:
+			if hasty && m.connecting() {
+				return m.leave(f), m.refuse(state.KindUnreachable, "observe", "no connection after %s", m.o.ConnectTimeout)
+			}
+		}
 	}
+}
+
+func (m *Machine) connecting() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dialing
+}
+
+// leave gives up waiting for a flight, and returns the last reading.
+func (m *Machine) leave(f *flight) state.Observation {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if f.waiters--; f.waiters == 0 {
@@ -55,11 +85,11 @@ func (m *Machine) Observe(ctx context.Context, maxAge time.Duration) (state.Obse
 			m.flight = nil
 		}
 	}
-	return m.last, m.refuse(state.KindTimeout, "observe", "wait for the reading: %w", ctx.Err())
+	return m.last
 }
 
 // takeOff starts a reading; the caller holds the lock.
-func (m *Machine) takeOff(ctx context.Context) *flight {
+func (m *Machine) takeOff(ctx context.Context, connect time.Duration) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{epoch: m.epoch, cancel: cancel, done: make(chan struct{})}
 	m.flight = f
@@ -68,7 +98,7 @@ func (m *Machine) takeOff(ctx context.Context) *flight {
 		defer m.flights.Done()
 		defer cancel()
 		start := time.Now()
-		o, err := m.read(ctx)
+		o, err := m.read(ctx, connect)
 		m.land(f, start, o, err)
 	}()
 	return f
@@ -114,9 +144,9 @@ func (m *Machine) forgetReading() {
 const plainGet = "Get CIM_AssociatedPowerManagementService"
 
 // read reads the power association.
-func (m *Machine) read(ctx context.Context) (state.Observation, error) {
+func (m *Machine) read(ctx context.Context, connect time.Duration) (state.Observation, error) {
 	var reading AssociatedPowerManagementService
-	err := m.perform(ctx, task{op: "observe", denied: state.KindRefused, connect: m.o.ConnectTimeout, do: func(ctx context.Context, c wsman.Caller) (err error) {
+	err := m.perform(ctx, task{op: "observe", denied: state.KindRefused, connect: connect, do: func(ctx context.Context, c wsman.Caller) (err error) {
 		if !m.cache.absent(plainGet) {
 			if reading, err = getAssociatedPower(ctx, c); !isAbsent(err) {
 				return err

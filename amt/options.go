@@ -54,7 +54,8 @@ type Options struct {
 	// WakeTimeout is the same for an engine that is being woken. Default 30 s.
 	WakeTimeout time.Duration
 	// ConnectTimeout bounds making a connection, waking included, for an
-	// observation, and ActTimeout for everything else. Defaults 4 s and 15 s.
+	// observation that may be a recent one, and ActTimeout for everything
+	// else. Defaults 4 s and 15 s.
 	ConnectTimeout, ActTimeout time.Duration
 	// RetryPause is the pause between two attempts, doubled each time, and
 	// WakePause that between two connections to an engine that is being woken.
