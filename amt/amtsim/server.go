@@ -65,6 +65,7 @@ func (m *Machine) take(conn net.Conn) {
 		return
 	}
 	m.open[conn] = struct{}{}
+	m.notify()
 	c := &connection{machine: m, tcp: conn, number: m.counters.Connections}
 	m.work.Go(c.serve)
 }
