@@ -106,15 +106,24 @@ func (c *connection) serve() {
 		}
 		request, body, err := readRequest(reader)
 		if err != nil {
-			m.mu.Lock()
-			m.noteBogus("HTTP: " + err.Error())
-			m.mu.Unlock()
+			if limited.N <= 0 || !brokenOff(err) {
+				m.mu.Lock()
+				m.noteBogus("HTTP: " + err.Error())
+				m.mu.Unlock()
+			}
 			return
 		}
 		if !c.turn(request, body) {
 			return
 		}
 	}
+}
+
+// brokenOff reports whether a request ended because its connection did, which
+// happens to a correct client that is killed or cut off.
+func brokenOff(err error) bool {
+	var network net.Error
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
 }
 
 // idleDeadline is when a connection that stays idle from now is closed.

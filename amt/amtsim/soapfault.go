@@ -29,9 +29,9 @@ type faultKind struct {
 	reason string
 }
 
-// faultKinds are the faults AMT is known or documented to send. Reasons follow
-// the catalogue of DSP0226, annex, in our words but for those recorded from
-// firmware; every client-class fault is a 400, whatever DSP0226 suggests.
+// faultKinds are the faults AMT is known or documented to send. AMT sends the
+// reasons of DSP0226 nearly word by word, but answers every client-class fault
+// with 400, whatever DSP0226 suggests.
 var faultKinds = map[string]faultKind{
 	faultAccessDenied:              {"e", 400, "The sender was not authorized to access the resource."},
 	faultActionNotSupported:        {"b", 400, "The action is not supported by the service."},
