@@ -159,10 +159,14 @@ func (f *failure) body(requestID string) object {
 	if len(f.messages) == 1 {
 		code = registryPrefix + f.messages[0].key
 	}
+	info := renderAll(f.messages)
+	if f.summary != "" {
+		info[0]["Message"] = f.summary + "." // many clients show this one and nothing else
+	}
 	return object{"error": object{
 		"code":                  code,
 		"message":               strings.TrimSuffix(f.text(), ".") + " (request " + requestID + ").",
-		"@Message.ExtendedInfo": renderAll(f.messages),
+		"@Message.ExtendedInfo": info,
 	}}
 }
 
