@@ -28,7 +28,7 @@ status 200 -X PATCH -H "$json" -d '{"Boot":{"BootSourceOverrideTarget":"Pxe","Bo
 status 204 -H "$json" -d '{"ResetType":"On"}' "$system/Actions/ComputerSystem.Reset"
 status 400 -H "$json" -d '{"ResetType":"PushPowerButton"}' "$system/Actions/ComputerSystem.Reset"
 status 400 -X PATCH -H "$json" -d '{"Boot":{"BootSourceOverrideMode":"Legacy"}}' "$system"
-status 400 -X PATCH -H "$json" -d '{"PowerState":"Off"}' "$system"
+status 400 -X PATCH -H "$json" -d '{"Name":"other"}' "$system"
 status 412 -X PATCH -H "$json" -H 'If-Match: "stale"' -d '{"Boot":{"BootSourceOverrideEnabled":"Disabled"}}' "$system"
 status 404 "$GATEWAY/redfish/v1/Systems/no-such-desk"
 status 405 -X DELETE "$system"

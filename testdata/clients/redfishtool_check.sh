@@ -66,4 +66,4 @@ if tool Systems -I "$machine" reset PushPowerButton >/dev/null 2>&1; then
   echo "redfishtool: a reset that AMT does not have was accepted" >&2
   exit 1
 fi
-echo "redfishtool $(redfishtool --version 2>&1 | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -1): $((checks + 1)) checks passed"
+echo "redfishtool $(python3 -c 'import importlib.metadata; print(importlib.metadata.version("redfishtool"))'): $((checks + 1)) checks passed"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Start the gateway on simulated desktops and try every client on it.
+# Start the gateway on simulated desktops and try every client on it, or those
+# that are named: run.sh [sushy|redfishtool|curl]...
 # Needs bin/amt-redfish, curl and python3; installs the Python clients, pinned,
 # in a virtual environment under run/.
 set -euo pipefail
@@ -39,6 +40,13 @@ done
 GATEWAY_PASSWORD=$(cat "$work/run/admin-password")
 export GATEWAY_PASSWORD
 
-python testdata/clients/sushy_check.py
-bash testdata/clients/redfishtool_check.sh
-bash testdata/clients/curl_check.sh
+for client in "${@:-sushy redfishtool curl}"; do
+  for check in $client; do
+    case $check in
+      sushy) python testdata/clients/sushy_check.py ;;
+      redfishtool) bash testdata/clients/redfishtool_check.sh ;;
+      curl) bash testdata/clients/curl_check.sh ;;
+      *) echo "$check is no client that is tried here" >&2; exit 2 ;;
+    esac
+  done
+done

@@ -8,6 +8,7 @@ The boots are read from the simulator's control service, which no Redfish
 client can see.
 """
 
+import importlib.metadata
 import json
 import os
 import sys
@@ -67,6 +68,10 @@ def wait_boots(machine, want):
     eventually(f"boots of {machine}", lambda: boots(machine), want)
 
 
+def wait_system_up(machine):
+    eventually(f"the operating system of {machine} runs", lambda: control(machine)["busy"], False)
+
+
 def override(system):
     system.refresh(force=True)
     return system.boot.target, system.boot.enabled
@@ -85,7 +90,7 @@ def drive(name, auth, machine):
     # One boot over the network, then the disk: Ironic's deploy.
     system.set_system_boot_options(target=sushy.BOOT_SOURCE_TARGET_PXE, enabled=sushy.BOOT_SOURCE_ENABLED_ONCE)
     check("override", override(system), (sushy.BOOT_SOURCE_TARGET_PXE, sushy.BOOT_SOURCE_ENABLED_ONCE))
-    system.reset_system(sushy.RESET_ON)
+    system.reset_system(sushy.RESET_TYPE_ON)
     check("override after the start", override(system), (sushy.BOOT_SOURCE_TARGET_NONE, sushy.BOOT_SOURCE_ENABLED_DISABLED))
     wait_power(system, sushy.POWER_STATE_ON)
     seen += ["Pxe"]
@@ -94,38 +99,44 @@ def drive(name, auth, machine):
     system.set_system_boot_options(target=sushy.BOOT_SOURCE_TARGET_HDD)  # as Ironic does: enabled is left out
     check("override", override(system), (sushy.BOOT_SOURCE_TARGET_HDD, sushy.BOOT_SOURCE_ENABLED_CONTINUOUS))
     eventually("armed ahead", lambda: control(machine)["armed"]["device"], "Hdd")
+    wait_system_up(machine)
     control(machine, "/host-reboot", {})  # the ramdisk restarts by itself
     seen += ["Hdd"]
     wait_boots(machine, seen)
-    system.reset_system(sushy.RESET_FORCE_OFF)
-    system.reset_system(sushy.RESET_ON)  # at once: it must not be taken for a no-op
+    system.reset_system(sushy.RESET_TYPE_FORCE_OFF)
+    system.reset_system(sushy.RESET_TYPE_ON)  # at once: it must not be taken for a no-op
     seen += ["Hdd"]
     wait_boots(machine, seen)
 
     # Continuous, over every restart that is offered.
     system.set_system_boot_options(target=sushy.BOOT_SOURCE_TARGET_PXE, enabled=sushy.BOOT_SOURCE_ENABLED_CONTINUOUS)
+    wait_system_up(machine)
     control(machine, "/agent", {"value": True})
-    system.refresh(force=True)
     eventually("graceful resets are offered", lambda: (system.refresh(force=True),
-               sushy.RESET_GRACEFUL_RESTART in system.get_allowed_reset_system_values())[1], True)
-    for reset in (sushy.RESET_FORCE_RESTART, sushy.RESET_POWER_CYCLE, sushy.RESET_GRACEFUL_RESTART):
+               sushy.RESET_TYPE_GRACEFUL_RESTART in system.get_allowed_reset_system_values())[1], True)
+    for reset in (sushy.RESET_TYPE_FORCE_RESTART, sushy.RESET_TYPE_POWER_CYCLE, sushy.RESET_TYPE_GRACEFUL_RESTART):
+        if reset == sushy.RESET_TYPE_GRACEFUL_RESTART:  # an agent in the operating system does it
+            wait_system_up(machine)
+            system.refresh(force=True)
         system.reset_system(reset)
         seen += ["Pxe"]
         wait_boots(machine, seen)
         wait_power(system, sushy.POWER_STATE_ON)
     check("override", override(system), (sushy.BOOT_SOURCE_TARGET_PXE, sushy.BOOT_SOURCE_ENABLED_CONTINUOUS))
 
-    system.reset_system(sushy.RESET_NMI)
+    wait_system_up(machine)
+    system.refresh(force=True)
+    system.reset_system(sushy.RESET_TYPE_NMI)
     system.set_system_boot_options(target=sushy.BOOT_SOURCE_TARGET_NONE, enabled=sushy.BOOT_SOURCE_ENABLED_DISABLED)
     check("override", override(system), (sushy.BOOT_SOURCE_TARGET_NONE, sushy.BOOT_SOURCE_ENABLED_DISABLED))
     eventually("disarmed", lambda: control(machine)["armed"]["device"], "Default")
-    system.reset_system(sushy.RESET_GRACEFUL_SHUTDOWN)
+    system.reset_system(sushy.RESET_TYPE_GRACEFUL_SHUTDOWN)
     wait_power(system, sushy.POWER_STATE_OFF)
-    system.reset_system(sushy.RESET_FORCE_OFF)  # a no-op, and a success
-    system.reset_system(sushy.RESET_FORCE_ON)
+    system.reset_system(sushy.RESET_TYPE_FORCE_OFF)  # a no-op, and a success
+    system.reset_system(sushy.RESET_TYPE_FORCE_ON)
     seen += ["Default"]
     wait_boots(machine, seen)
-    system.reset_system(sushy.RESET_ON)  # a no-op, and a success
+    system.reset_system(sushy.RESET_TYPE_ON)  # a no-op, and a success
     check("boots", boots(machine), seen)
 
     try:
@@ -134,7 +145,7 @@ def drive(name, auth, machine):
         check("mode", system.boot.mode, sushy.BOOT_SOURCE_MODE_UEFI)
     else:
         sys.exit("sushy: a boot mode that AMT cannot set was accepted")
-    system.reset_system(sushy.RESET_FORCE_OFF)
+    system.reset_system(sushy.RESET_TYPE_FORCE_OFF)
     wait_power(system, sushy.POWER_STATE_OFF)
     print(f"sushy, {name}: booted {', '.join(seen)}: as asked")
 
@@ -152,4 +163,4 @@ drive("Basic", sushy_auth.BasicAuth(username=USER, password=PASSWORD), "desk-01"
 drive("session", sushy_auth.SessionAuth(username=USER, password=PASSWORD), "desk-02")
 drive("session or Basic", sushy_auth.SessionOrBasicAuth(username=USER, password=PASSWORD), "desk-03")
 refuse_wrong_password()
-print(f"sushy {sushy.version if isinstance(sushy.version, str) else ''}".strip() + f": {checks} checks passed")
+print(f"sushy {importlib.metadata.version('sushy')}: {checks} checks passed")
