@@ -1,6 +1,7 @@
 package pxe
 
 import (
+	"net"
 	"strings"
 	"syscall"
 )
@@ -9,9 +10,13 @@ import (
 // interface it came to (ip(7), IP_PKTINFO; ipv6(7), IPV6_RECVPKTINFO). pin/tftp
 // asks for it only when it begins to serve: requests that were waiting by then
 // would be answered with the smallest blocks, perhaps from another address.
-func askForPacketInfo(network, _ string, conn syscall.RawConn) error {
+func askForPacketInfo(network string, conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
 	var failure error
-	err := conn.Control(func(fd uintptr) {
+	err = raw.Control(func(fd uintptr) {
 		if strings.HasSuffix(network, "6") {
 			failure = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IPV6, syscall.IPV6_RECVPKTINFO, 1)
 		} else {

@@ -143,7 +143,7 @@ type Server struct {
 // what cannot work is known before anything else starts. Run must be called:
 // it serves, and releases what New opened. Errors are of KindInvalid for
 // options, else of KindInternal.
-func New(ctx context.Context, o Options) (*Server, error) {
+func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("open boot directory: %w", err)
 	}
 	s.root = root
-	if err := s.listen(ctx); err != nil {
+	if err := s.listen(); err != nil {
 		return nil, errors.Join(err, s.release())
 	}
 	return s, nil
@@ -200,8 +200,7 @@ func sockets(listen string) ([]socket, error) {
 }
 
 // listen binds the sockets. A machine without IPv6 is served over IPv4.
-func (s *Server) listen(ctx context.Context) error {
-	config := net.ListenConfig{Control: askForPacketInfo}
+func (s *Server) listen() error {
 	wanted, err := sockets(s.o.Listen)
 	if err != nil {
 		return err
@@ -210,11 +209,13 @@ func (s *Server) listen(ctx context.Context) error {
 		if i > 0 && socket.addr.Port() == 0 {
 			socket.addr = netip.AddrPortFrom(socket.addr.Addr(), s.Addrs()[0].Port())
 		}
-		conn, err := config.ListenPacket(ctx, socket.network, socket.addr.String())
-		udp, _ := conn.(*net.UDPConn)
+		conn, err := net.ListenUDP(socket.network, net.UDPAddrFromAddrPort(socket.addr))
 		switch {
 		case err == nil:
-			s.conns = append(s.conns, udp)
+			s.conns = append(s.conns, conn)
+			if err := askForPacketInfo(socket.network, conn); err != nil {
+				return fmt.Errorf("prepare TFTP socket: %w", err)
+			}
 		case i > 0 && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)):
 			s.o.Log.Warn("TFTP is served over IPv4 only", "error", err)
 		default:

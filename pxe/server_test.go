@@ -69,7 +69,7 @@ func start(t *testing.T, change func(*pxe.Options)) *service {
 	if change != nil {
 		change(&o)
 	}
-	server, err := pxe.New(t.Context(), o)
+	server, err := pxe.New(o)
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
@@ -343,7 +343,7 @@ func TestEveryAddress(t *testing.T) {
 
 func TestBusyAddressIsAnError(t *testing.T) {
 	s := start(t, nil)
-	_, err := pxe.New(t.Context(), pxe.Options{Listen: s.addr.String(), Root: s.root})
+	_, err := pxe.New(pxe.Options{Listen: s.addr.String(), Root: s.root})
 	if err == nil || !strings.Contains(err.Error(), "listen for TFTP") {
 		t.Errorf("New on a taken address: %v", err)
 	}
@@ -389,7 +389,7 @@ func TestValidate(t *testing.T) {
 			if !state.IsKind(err, state.KindInvalid) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("Validate: %v, want KindInvalid with %q", err, c.want)
 			}
-			if _, err := pxe.New(t.Context(), o); err == nil {
+			if _, err := pxe.New(o); err == nil {
 				t.Error("New accepts what Validate refuses")
 			}
 		})
