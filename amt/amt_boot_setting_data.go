@@ -41,9 +41,9 @@ var bootOptionsUnsent = map[string]bool{
 	"WinREBootEnabled": true, "UefiBootParametersArray": true,
 }
 
-// neutral returns what to write so that every option is neutral, in the order
+// Neutral returns what to write so that every option is neutral, in the order
 // in which firmware returned it, and whether that differs from what is set.
-func (b BootSettingData) neutral() (properties []wsman.Property, differs bool) {
+func (b BootSettingData) Neutral() (properties []wsman.Property, differs bool) {
 	for _, p := range b.instance.Properties {
 		text := strings.TrimSpace(p.Text)
 		if bootOptionsUnsent[p.Name] {

@@ -71,7 +71,7 @@ func clearBoot(ctx context.Context, c wsman.Caller, options BootSettingData) err
 	if err := changeBootOrder(ctx, c, ""); err != nil {
 		return err
 	}
-	if properties, differs := options.neutral(); differs {
+	if properties, differs := options.Neutral(); differs {
 		return putBootSettingData(ctx, c, properties)
 	}
 	return nil

@@ -120,7 +120,7 @@ func TestOptionsOfOthersAreNeutralised(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		properties, differs := options.neutral()
+		properties, differs := options.Neutral()
 		if differs {
 			t.Fatalf("profile %s: a fresh machine's options are not neutral", profile)
 		}

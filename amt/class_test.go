@@ -116,7 +116,7 @@ func TestBootSettingDataWritesTheWritableSet(t *testing.T) {
 			values[p.Name] = []string{"1"}
 		}
 	}
-	sent, differs := DecodeBootSettingData(instanceOf(class, values)).neutral()
+	sent, differs := DecodeBootSettingData(instanceOf(class, values)).Neutral()
 	if !differs {
 		t.Error("it is not neutral, and no difference was seen")
 	}
@@ -152,13 +152,13 @@ func TestBootSettingDataWritesTheWritableSet(t *testing.T) {
 func TestNeutralBootSettingDataIsNotWritten(t *testing.T) {
 	class := table(t, "AMT_BootSettingData")
 	for _, i := range class.Instances {
-		if _, differs := DecodeBootSettingData(instanceOf(class, i.Values)).neutral(); differs {
+		if _, differs := DecodeBootSettingData(instanceOf(class, i.Values)).Neutral(); differs {
 			t.Error("what a desktop shows while nothing is armed counts as different")
 		}
 	}
 	for _, name := range []string{"BIOSSetup", "UseIDER", "SecureErase", "UefiBootParametersArray"} {
 		values := map[string][]string{name: {"true"}}
-		if _, differs := DecodeBootSettingData(instanceOf(class, values)).neutral(); !differs {
+		if _, differs := DecodeBootSettingData(instanceOf(class, values)).Neutral(); !differs {
 			t.Errorf("%s set makes no difference", name)
 		}
 	}

@@ -287,25 +287,25 @@ func TestSleepingEngineIsWoken(t *testing.T) {
 }
 
 func TestConnectTimeoutEndsAReading(t *testing.T) {
-	silent := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		<-ctx.Done()
-		return nil, ctx.Err()
+	dialing := make(chan struct{}, 100)
+	silent := func(o *Options) {
+		o.AwakeInterval, o.ConnectTimeout, o.ActTimeout = time.Minute, 30*time.Millisecond, time.Hour
+		o.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			dialing <- struct{}{}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
 	}
-	m := attach(t, "127.0.0.1:1", func(o *Options) {
-		o.Dial, o.AwakeInterval, o.ConnectTimeout, o.ActTimeout = silent, time.Minute, 30*time.Millisecond, time.Hour
-	})
-	_, err := m.Observe(within(t), time.Second)
+	_, err := attach(t, "127.0.0.1:1", silent).Observe(within(t), time.Second)
 	wantKind(t, err, state.KindUnreachable)
+
 	// Somebody with more patience is connecting: a reading does not wait for it.
+	<-dialing
+	m := attach(t, "127.0.0.1:1", silent)
 	ctx, cancel := context.WithCancel(within(t))
 	result := make(chan error, 1)
 	go func() { result <- m.Disarm(ctx) }()
-	for !m.connecting() {
-		if pause(ctx, time.Millisecond) != nil {
-			t.Fatal("nobody connects")
-		}
-	}
-	m.cache.endSilence()
+	<-dialing
 	_, err = m.Observe(within(t), time.Second)
 	wantKind(t, err, state.KindUnreachable)
 	cancel()
