@@ -47,7 +47,7 @@ fuzz:
 	@set -e; for target in $$(grep -rhoE '^func Fuzz[A-Za-z]+' --include='*_test.go' --exclude-dir=testdata . | cut -d' ' -f2 | sort -u); do \
 	  package=./$$(dirname $$(grep -rlE "^func $$target\(" --include='*_test.go' --exclude-dir=testdata . | head -1)); \
 	  echo "$$target in $$package for $(FUZZTIME)"; \
-	  $(GO) test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 2; \
+	  $(GO) test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 2; \
 	done
 
 clean:
