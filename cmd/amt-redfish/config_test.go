@@ -300,7 +300,7 @@ func TestProblemsOfFlagsAndVariables(t *testing.T) {
 			"both", []string{"--config", file, "--log-level=loud", "--amt-max-retry=x"}, []string{"AMT_REDFISH_TLS_MODE=maybe"},
 			[]string{
 				`variable AMT_REDFISH_TLS_MODE: tls.mode: "maybe" is not known; allowed are self-signed, files, off`,
-				`flag --amt-max-retry: amt.max_retry: "x" is not a whole number from 0 to 20`,
+				`flag --amt-max-retry: amt.max_retry: "x" is not a whole number from 1 to 20`,
 				`flag --log-level: log.level: "loud" is not known; allowed are debug, info, warn, error`,
 			},
 		},
