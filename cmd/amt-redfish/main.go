@@ -49,13 +49,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	var config *ConfigError
 	var wrong *usageError
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &config), errors.As(err, &wrong):
+	if errors.As(err, &config) || errors.As(err, &wrong) {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
+	} else if err != nil {
+		fmt.Fprintln(stderr, "amt-redfish:", err)
+		return exitFailed
 	}
-	fmt.Fprintln(stderr, "amt-redfish:", err)
-	return exitFailed
+	return exitOK
 }
