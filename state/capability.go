@@ -49,7 +49,7 @@ type Capability struct {
 
 // BootTargets returns the targets to advertise for the node: what firmware
 // offers, or, until it was read, what every AMT release has had since the
-// first (amt-wsman: 4.2). TargetNone always comes first.
+// first (Intel AMT SDK, CIM_BootSourceSetting). TargetNone always comes first.
 func (c Capability) BootTargets() []Target {
 	if c.At.IsZero() {
 		return []Target{TargetNone, TargetPxe, TargetHdd}

@@ -39,7 +39,7 @@ func (n Node) armTarget(o Override) Target {
 var validID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // ValidID reports whether id can be a node's id: it becomes a URI segment that
-// needs no percent-encoding (redfish-clients: 2.1, 8 item 43).
+// needs no percent-encoding.
 func ValidID(id string) bool { return validID.MatchString(id) }
 
 // CanonicalMAC returns a MAC address of any usual spelling (colons, dashes,

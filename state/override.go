@@ -58,7 +58,7 @@ type OverrideChange struct {
 	Enabled *Enabled
 }
 
-// Apply returns the wish after a change (redfish-clients: 8, items 19 to 22).
+// Apply returns the wish after a change, as provisioning clients rely on it.
 // A target alone keeps the duration: Once stays Once, Continuous stays
 // Continuous, and with Disabled it only records the target. Disabled, and the
 // target None, always end as Disabled and None.
