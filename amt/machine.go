@@ -33,7 +33,7 @@ type Machine struct {
 	epoch    uint64
 	last     state.Observation
 	contact  time.Time // firmware's last answer
-	dialing  bool      // a connection is being made
+	dialing  time.Time // since when a connection is being made; or zero
 	accepted time.Time // firmware's last acceptance of a power request
 }
 
@@ -117,8 +117,8 @@ var errDropped = errors.New("the connection was dropped at once; the engine may 
 
 // dial makes a connection. To a sleeping engine it tries until ctx ends.
 func (m *Machine) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	m.setDialing(true)
-	defer m.setDialing(false)
+	m.setDialing(time.Now())
+	defer m.setDialing(time.Time{})
 	asleep, refusals := m.asleep(), 0
 	for {
 		attempt, cancel := ctx, context.CancelFunc(func() {})
@@ -143,10 +143,10 @@ func (m *Machine) dial(ctx context.Context, network, address string) (net.Conn, 
 	}
 }
 
-func (m *Machine) setDialing(dialing bool) {
+func (m *Machine) setDialing(since time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.dialing = dialing
+	m.dialing = since
 }
 
 // stays reports whether a new connection is still there after a moment. The
@@ -185,9 +185,9 @@ type task struct {
 	returns map[int]state.Kind // of the methods called; nil without any
 	denied  state.Kind         // what an access-denied fault means
 	connect time.Duration
-	// patient says that a wrong-credentials answer may be tried once more
-	// after the wait that it demands: right after a change of settings
-	// firmware refuses what is right.
+	// patient says that refused credentials are tried once more, after the
+	// wait that they demand: right after a change of settings firmware refuses
+	// what is right.
 	patient bool
 	do      func(ctx context.Context, c wsman.Caller) error
 }
@@ -208,6 +208,9 @@ func (m *Machine) perform(ctx context.Context, t task) error {
 		}
 		m.log.Debug("trying again", "op", t.op, "attempt", n+1, "cause", err)
 		wait *= 2
+		if kindOf(err, t.returns, t.denied) == state.KindCredentials {
+			t.patient = false
+		}
 	}
 }
 

@@ -63,16 +63,19 @@ func (m *Machine) await(ctx context.Context, f *flight, hasty bool) (state.Obser
 			return m.leave(f), m.refuse(state.KindTimeout, "observe", "wait for the reading: %w", ctx.Err())
 		case <-look.C:
 			if hasty && m.connecting() {
-				return m.leave(f), m.refuse(state.KindUnreachable, "observe", "no connection after %s", m.o.ConnectTimeout)
+				err := m.refuse(state.KindUnreachable, "observe", "no connection after %s", m.o.ConnectTimeout)
+				m.cache.keepSilence(err, m.o.Silence)
+				return m.leave(f), err
 			}
 		}
 	}
 }
 
+// connecting reports whether somebody has been trying to connect for long.
 func (m *Machine) connecting() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.dialing
+	return !m.dialing.IsZero() && time.Since(m.dialing) >= m.o.ConnectTimeout/2
 }
 
 // leave gives up waiting for a flight, and returns the last reading.
@@ -122,7 +125,7 @@ func (m *Machine) land(f *flight, start time.Time, o state.Observation, err erro
 		f.o = o
 	} else {
 		f.o, f.err = m.last, err
-		if current && state.IsKind(err, state.KindUnreachable) {
+		if current && f.waiters > 0 && state.IsKind(err, state.KindUnreachable) { // not given up
 			m.cache.keepSilence(err, m.o.Silence)
 		}
 	}

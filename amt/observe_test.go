@@ -312,6 +312,26 @@ func TestConnectTimeoutEndsAReading(t *testing.T) {
 	wantKind(t, <-result, state.KindUnreachable)
 }
 
+// A reading that everybody gave up says nothing of the node.
+func TestGivenUpReadingIsNoSilence(t *testing.T) {
+	sim, m := simulate(t, amtsim.Options{Power: amtsim.PowerOn})
+	hold := sim.AddFault(amtsim.Fault{Class: powerClass, Effect: amtsim.EffectHold})
+	ctx, cancel := context.WithCancel(within(t))
+	result := make(chan error, 1)
+	go func() {
+		_, err := m.Observe(ctx, time.Second)
+		result <- err
+	}()
+	<-hold.Reached()
+	cancel()
+	wantKind(t, <-result, state.KindTimeout)
+	hold.Release()
+	m.flights.Wait()
+	if o, err := m.Observe(within(t), time.Second); err != nil || o.Power != state.PowerOn {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
 func TestUnkindFirmwareIsReadAllTheSame(t *testing.T) {
 	for _, profile := range amtsim.Profiles() {
 		sim, m := simulate(t, amtsim.Options{Profile: profile, Power: amtsim.PowerOn, Seed: 7, Quirks: amtsim.Quirks{KeepsSource: true}}) // the rest as unkind as by default

@@ -183,6 +183,26 @@ func TestWrongPasswordNeverExecutesAndStops(t *testing.T) {
 	}
 }
 
+func TestOneOperationSpendsTwoWrongAnswersAtMost(t *testing.T) {
+	for name, act := range map[string]func(*Machine) error{
+		"power":   func(m *Machine) error { return m.Power(within(t), state.RequestReset) },
+		"arm":     func(m *Machine) error { return m.Arm(within(t), state.TargetPxe) },
+		"observe": func(m *Machine) error { _, err := m.Observe(within(t), 0); return err },
+	} {
+		sim, m := simulate(t, amtsim.Options{}, func(o *Options) {
+			o.Password, o.MaxRetry = state.NewSecret("Wr0ng!pass"), 10
+		})
+		wantKind(t, act(m), state.KindCredentials)
+		want := 2
+		if name == "observe" {
+			want = 1
+		}
+		if n := sim.Counters().WrongCredentials; n != want {
+			t.Errorf("%s: %d wrong answers, want %d", name, n, want)
+		}
+	}
+}
+
 // A reading waits for the connection for one call of a sequence, not for all.
 func TestReadingComesBetweenTheCallsOfASequence(t *testing.T) {
 	sim, m := simulate(t, amtsim.Options{Power: amtsim.PowerOn})

@@ -1,0 +1,58 @@
+package wsman
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestHookAndHistory(t *testing.T) {
+	const secret = "hunter2"
+	s := serve(t, behindDigest(func(n int, r asked) act {
+		if n == 1 {
+			return fault(500, "e:InternalError", "x", "")
+		}
+		return success(envelope(messageID(r), `<g:CIM_Thing><g:RSEPassword>`+secret+`</g:RSEPassword></g:CIM_Thing>`))
+	}))
+	var told []Exchange
+	c := s.client(t, func(o *Options) { o.OnExchange = func(e Exchange) { told = append(told, e) } })
+	_, err := c.With(Limits{}).Get(within(t), testResource)
+	wantReason(t, err, ReasonFault)
+	for range 3 * keepSuccesses {
+		if _, err := c.With(Limits{}).Put(within(t), testResource, []Property{{Name: "RSEPassword", Text: secret}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) != 2+3*keepSuccesses || told[0].Status != 401 || told[1].Status != 500 || told[2].Failed() {
+		t.Errorf("the hook was told %d exchanges", len(told))
+	}
+	kept := c.History()
+	if len(kept) != 2+keepSuccesses || kept[0].Status != 401 || kept[1].Status != 500 {
+		t.Fatalf("history has %d exchanges and begins with %d", len(kept), kept[0].Status)
+	}
+	for _, e := range kept {
+		for _, text := range []string{string(e.Sent), string(e.Received)} {
+			if strings.Contains(text, secret) || strings.Contains(text, "Digest") {
+				t.Errorf("history shows a credential: %s", text)
+			}
+		}
+		if !e.Failed() && !strings.Contains(string(e.Sent), "RSEPassword>[secret]<") {
+			t.Errorf("history lost what was sent: %s", e.Sent)
+		}
+	}
+}
+
+func TestScrubCutsAndReplaces(t *testing.T) {
+	for in, want := range map[string]string{
+		"<p:UserPasswordBypass>false</p:UserPasswordBypass>": "<p:UserPasswordBypass>false</p:UserPasswordBypass>",
+		"<RSEPassword>x y</RSEPassword>":                     "<RSEPassword>[secret]</RSEPassword>",
+		`<p:Passphrase a="b">x`:                              `<p:Passphrase a="b">[secret]`,
+		"<p:RSEPassword></p:RSEPassword>":                    "<p:RSEPassword></p:RSEPassword>",
+	} {
+		if got := string(scrub([]byte(in))); got != want {
+			t.Errorf("%s became %s", in, got)
+		}
+	}
+	if got := scrub([]byte(strings.Repeat("x", 2*keepBytes))); len(got) != keepBytes {
+		t.Errorf("kept %d bytes", len(got))
+	}
+}
