@@ -175,7 +175,7 @@ func (k Caller) Invoke(ctx context.Context, call Call) (Instance, error) {
 	r := request{
 		op:     className(call.Resource) + "." + call.Method,
 		header: header{action: call.Resource + "/" + call.Method, resource: call.Resource, selectors: call.Selectors},
-		limits: k.limits, once: call.Once,
+		limits: k.limits, once: call.Once, probe: call.Once,
 		body: func(body *etree.Element) {
 			addProperties(body, call.Resource, call.Method+"_INPUT", call.Parameters)
 		},
@@ -189,7 +189,9 @@ type request struct {
 	header header
 	body   func(*etree.Element)
 	limits Limits
-	once   bool
+	// once forbids to send it again after it may have been executed, and probe
+	// makes sure that a kept connection is alive before it is sent.
+	once, probe bool
 }
 
 // instance performs a request whose reply holds one element.

@@ -20,7 +20,8 @@ const (
 // Enumerate reads all instances of a resource (DSP0226, 8): one Enumerate and
 // as many Pulls as firmware needs until it says that the sequence has ended.
 // Each is a request of its own, so others may come in between. Instances of
-// derived classes come in their own class.
+// derived classes come in their own class. After an error the enumeration
+// must begin anew.
 func (k Caller) Enumerate(ctx context.Context, resource string) ([]Instance, error) {
 	op := "Enumerate " + className(resource)
 	start := request{op: op, header: header{action: actionEnumerate, resource: resource}, limits: k.limits,
@@ -65,8 +66,9 @@ func (k Caller) Enumerate(ctx context.Context, resource string) ([]Instance, err
 	return nil, unusable(fmt.Errorf("the sequence has no end after %d pulls and %d instances", maxPulls, len(items)))
 }
 
+// pull is sent once: executed, it has moved the sequence on.
 func (k Caller) pull(resource, position string) request {
-	return request{op: "Pull " + className(resource), header: header{action: actionPull, resource: resource}, limits: k.limits,
+	return request{op: "Pull " + className(resource), header: header{action: actionPull, resource: resource}, limits: k.limits, once: true,
 		body: func(body *etree.Element) {
 			e := body.CreateElement("n:Pull")
 			e.CreateAttr("xmlns:n", nsEnumeration)

@@ -50,3 +50,18 @@ func TestEnumerateIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// A Pull that was executed has moved the sequence on: it is not sent again.
+func TestLostPullIsNotRepeated(t *testing.T) {
+	s := serve(t, func(n int, r asked) act {
+		if n == 2 {
+			return act{close: true}
+		}
+		return success(envelope(messageID(r), `<n:EnumerateResponse><n:EnumerationContext>c</n:EnumerationContext></n:EnumerateResponse>`))
+	})
+	_, err := s.client(t).With(Limits{}).Enumerate(within(t), testResource)
+	wantReason(t, err, ReasonLost)
+	if n := len(s.requests()); n != 2 {
+		t.Errorf("%d requests, want 2", n)
+	}
+}

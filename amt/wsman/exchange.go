@@ -113,7 +113,7 @@ func (c *Client) cause(err error) error {
 // used before.
 func (c *Client) connect(ctx context.Context, r request) (reused bool, err error) {
 	if c.link != nil {
-		if time.Since(c.link.used) < c.o.MaxIdle && (!r.once || c.link.alive()) {
+		if time.Since(c.link.used) < c.o.MaxIdle && (!r.probe || c.link.alive()) {
 			return true, nil
 		}
 		c.drop()

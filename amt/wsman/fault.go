@@ -137,7 +137,7 @@ func (e *Error) HasFault(subcodes ...string) bool {
 	return e.Fault != nil && e.Fault.hasSubcode(subcodes...)
 }
 
-var amtStatus = regexp.MustCompile(`AMT-STATUS\s*:?\s*(\d{1,9})`)
+var amtStatus = regexp.MustCompile(`AMT-STATUS\s*:?\s*(\d{1,9})\b`)
 
 func decodeFault(e *etree.Element) *Fault {
 	f := &Fault{Status: -1}

@@ -1,8 +1,10 @@
 package wsman
 
 import (
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestHookAndHistory(t *testing.T) {
@@ -54,5 +56,33 @@ func TestScrubCutsAndReplaces(t *testing.T) {
 	}
 	if got := scrub([]byte(strings.Repeat("x", 2*keepBytes))); len(got) != keepBytes {
 		t.Errorf("kept %d bytes", len(got))
+	}
+}
+
+func TestFailuresOutliveSuccesses(t *testing.T) {
+	var h history
+	start := time.Unix(1000, 0)
+	for n := range 100 {
+		e := Exchange{Op: strconv.Itoa(n), At: start.Add(time.Duration(n) * time.Second), Status: 200}
+		switch n {
+		case 3:
+			e.Status = 500
+		case 4:
+			e.Status, e.Failure = 0, "cut"
+		}
+		h.add(e)
+	}
+	var ops []string
+	for _, e := range h.list() {
+		ops = append(ops, e.Op)
+	}
+	if want := "3 4 92 93 94 95 96 97 98 99"; strings.Join(ops, " ") != want {
+		t.Errorf("kept %v, want %s", ops, want)
+	}
+	for range 3 * keepFailures {
+		h.add(Exchange{Status: 401, At: start})
+	}
+	if n := len(h.list()); n != keepSuccesses+keepFailures {
+		t.Errorf("%d exchanges are kept", n)
 	}
 }
