@@ -11,7 +11,8 @@ import (
 // flight is one reading that several callers wait for.
 type flight struct {
 	epoch   uint64
-	waiters int // guarded by Machine.mu; at 0 the reading is given up
+	start   time.Time
+	waiters int // guarded by Machine.mu; at 0 the reading may be given up
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when o and err are set
 	o       state.Observation
@@ -51,7 +52,8 @@ func (m *Machine) Observe(ctx context.Context, maxAge time.Duration) (state.Obse
 
 // await waits for a flight. Who would be content with a recent reading does
 // not wait longer than ConnectTimeout for a connection that somebody else
-// makes with more patience.
+// makes with more patience. A reading that outlasts such a caller goes on:
+// others are told that the node is silent meanwhile, and get what it brings.
 func (m *Machine) await(ctx context.Context, f *flight, hasty bool) (state.Observation, error) {
 	look := time.NewTicker(m.o.ConnectTimeout)
 	defer look.Stop()
@@ -60,6 +62,10 @@ func (m *Machine) await(ctx context.Context, f *flight, hasty bool) (state.Obser
 		case <-f.done:
 			return f.o, f.err
 		case <-ctx.Done():
+			if hasty && time.Since(f.start) >= m.o.ConnectTimeout {
+				err := m.refuse(state.KindUnreachable, "observe", "no answer after %s", time.Since(f.start).Round(time.Millisecond))
+				return m.outlive(f, err), err
+			}
 			return m.leave(f), m.refuse(state.KindTimeout, "observe", "wait for the reading: %w", ctx.Err())
 		case <-look.C:
 			if hasty && m.connecting() {
@@ -78,6 +84,18 @@ func (m *Machine) connecting() bool {
 	return !m.dialing.IsZero() && time.Since(m.dialing) >= m.o.ConnectTimeout/2
 }
 
+// outlive leaves a flight that goes on without anybody who waits, notes that
+// the node is silent, and returns the last reading.
+func (m *Machine) outlive(f *flight, err error) state.Observation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f.waiters--
+	if m.flight == f {
+		m.cache.keepSilence(err, m.o.Silence)
+	}
+	return m.last
+}
+
 // leave gives up waiting for a flight, and returns the last reading.
 func (m *Machine) leave(f *flight) state.Observation {
 	m.mu.Lock()
@@ -94,27 +112,26 @@ func (m *Machine) leave(f *flight) state.Observation {
 // takeOff starts a reading; the caller holds the lock.
 func (m *Machine) takeOff(ctx context.Context, connect time.Duration) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	f := &flight{epoch: m.epoch, cancel: cancel, done: make(chan struct{})}
+	f := &flight{epoch: m.epoch, start: time.Now(), cancel: cancel, done: make(chan struct{})}
 	m.flight = f
 	m.flights.Add(1)
 	go func() {
 		defer m.flights.Done()
 		defer cancel()
-		start := time.Now()
 		o, err := m.read(ctx, connect)
-		m.land(f, start, o, err)
+		m.land(f, o, err)
 	}()
 	return f
 }
 
 // land records what a flight brought. A reading that a power request overtook
 // is dated back to its start and not shared.
-func (m *Machine) land(f *flight, start time.Time, o state.Observation, err error) {
+func (m *Machine) land(f *flight, o state.Observation, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	current := f.epoch == m.epoch
 	if err == nil {
-		o.At = start
+		o.At = f.start
 		if current {
 			o.At = time.Now()
 			m.cache.keepObservation(o)
