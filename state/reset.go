@@ -170,8 +170,11 @@ func (r record) repeats(reset Reset, now time.Time, t Timing) bool {
 // awaitTransition returns the power state, after the change that the last
 // accepted request causes has shown, or cannot be waited for any longer. To
 // decide on the state from before it would take an On after a ForceOff for a
-// no-op.
+// no-op. A node that is silent for a third of the deadline will not be acted
+// on either, and its caller is told so soon.
 func (n *Nodes) awaitTransition(ctx context.Context, e *entry, last *accepted) (Observation, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.timing.Deadline/3)
+	defer cancel()
 	for {
 		o, err := n.observe(ctx, e, 0)
 		if err != nil {
