@@ -156,9 +156,28 @@ func TestReadingThatAPowerRequestOvertookIsNotShared(t *testing.T) {
 	<-hold.Reached()
 	m.forgetReading() // what Power does first
 	overtaken := time.Now()
+	later := make(chan state.Observation, 1)
+	go func() {
+		o, err := m.Observe(ctx, 0)
+		if err != nil {
+			t.Error(err)
+		}
+		later <- o
+	}()
+	for apart := false; !apart; { // it has a flight of its own
+		m.mu.Lock()
+		apart = m.flight != nil && m.flight.epoch == m.epoch
+		m.mu.Unlock()
+		if pause(ctx, time.Millisecond) != nil {
+			t.Fatal("the later reading joined the one before the request")
+		}
+	}
 	hold.Release()
 	if o := <-result; o.Power != state.PowerOff || !o.At.Before(overtaken) {
 		t.Errorf("got %+v, not dated before the request", o)
+	}
+	if o := <-later; !o.At.After(overtaken) {
+		t.Errorf("a later reading is dated %s", o.At)
 	}
 	if o, err := m.Observe(ctx, time.Hour); err != nil || !o.At.After(overtaken) {
 		t.Errorf("shared %+v, %v", o, err)
