@@ -93,6 +93,9 @@ type sequence struct {
 	// uncertain says that a reset with an unknown outcome may have consumed
 	// the wish.
 	uncertain bool
+	// revoked says that a Continuous wish was replaced, which the background
+	// may not have seen yet.
+	revoked bool
 	// boots is how many boots there were when the wish was written, and
 	// starts how many power requests that boot.
 	boots, starts int
@@ -232,8 +235,8 @@ func (s *sequence) die(discard bool) error {
 	_ = s.store.Close()
 	s.life.wire.crash()
 	s.life.stop()
-	<-s.life.ended
 	s.life.machine.Close()
+	<-s.life.ended
 	for _, f := range s.desk.Faults() {
 		if discard {
 			f.Discard()

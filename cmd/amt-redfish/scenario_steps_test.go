@@ -73,6 +73,7 @@ func (s *sequence) patch(ctx context.Context) error {
 		return fmt.Errorf("PATCH %s %s: %w", enabled, target, err)
 	}
 	s.note("PATCH %s %s", enabled, target)
+	s.revoked = s.revoked || s.wish.Enabled == state.Continuous
 	s.written, s.wish, s.uncertain = wish, wish, false
 	s.boots, s.starts = len(s.desk.Boots()), s.countStarts()
 	return nil
@@ -249,6 +250,9 @@ func (s *sequence) crash(ctx context.Context) error {
 // hostBoot lets somebody else boot the host, once the gateway has had the time
 // to arm ahead or to clear: a Continuous target is booted, and nothing else is.
 func (s *sequence) hostBoot(ctx context.Context, what string, boot func() error) error {
+	if err := s.passTurn(ctx); err != nil {
+		return err
+	}
 	if err := s.settled(ctx); err != nil {
 		return fmt.Errorf("before a %s: %w", what, err)
 	}
@@ -272,6 +276,19 @@ func (s *sequence) hostBoot(ctx context.Context, what string, boot func() error)
 	}
 	s.blind = s.quirks.HidesBootSetting
 	return s.checkOnce(ctx)
+}
+
+// passTurn makes sure that the background no longer arms ahead for a wish that
+// was revoked: a reset that is a no-op waits for the node's turn.
+func (s *sequence) passTurn(ctx context.Context) error {
+	if !s.revoked {
+		return nil
+	}
+	s.revoked = false
+	if s.desk.Snapshot().Power == amtsim.PowerOn {
+		return s.perform(ctx, state.ResetOn)
+	}
+	return s.perform(ctx, state.ResetForceOff)
 }
 
 // rebootHost lets the OS restart, if it is up.
@@ -375,13 +392,11 @@ func (s *sequence) observe(ctx context.Context) error {
 	return nil
 }
 
-// observeSilent asks for the power state while nothing is answered.
+// observeSilent asks for the power state while nothing is answered, which is
+// remembered for a while.
 func (s *sequence) observeSilent(ctx context.Context) error {
 	silent := s.desk.AddFault(amtsim.Fault{Effect: amtsim.EffectDrop, Count: -1})
 	defer silent.Remove()
-	calm := s.calm
 	s.calm = false
-	err := s.observe(ctx)
-	s.calm = calm
-	return err
+	return s.observe(ctx)
 }
