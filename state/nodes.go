@@ -49,7 +49,7 @@ type entry struct {
 	mu       sync.Mutex // guards what follows; never held across I/O
 	tail     *flight    // the reset asked for last
 	last     Observation
-	acted    time.Time // when firmware last accepted a power request
+	acted    time.Time // when a power request was last sent or accepted
 	facts    facts
 	writes   uint64 // override writes seen by this process
 	failures int    // background steps failed in a row
@@ -118,8 +118,8 @@ func (n *Nodes) Get(ctx context.Context, id string) (Snapshot, error) {
 
 // Observe returns a node's power, read from firmware in at most one exchange
 // or shared while it is fresh. Where firmware is silent, the last reading
-// answers while it is younger than Timing.Stale and no power request was
-// accepted since; during a transition it answers only if it is not off, since
+// answers while it is younger than Timing.Stale and no power request was sent
+// since; during a transition it answers only if it is not off, since
 // a stale Off harms and a stale On only delays. Everything else is an error.
 func (n *Nodes) Observe(ctx context.Context, id string) (Observation, error) {
 	e, err := n.entry("observe", id)

@@ -261,6 +261,11 @@ func (n *Nodes) learnShows(ctx context.Context, e *entry) Tristate {
 func (n *Nodes) requestPower(ctx context.Context, e *entry, r record) (Outcome, error) {
 	started := time.Now()
 	for {
+		// From here on a reading from before tells nothing, whatever becomes of
+		// the request: its reply may be lost.
+		e.mu.Lock()
+		e.acted = time.Now()
+		e.mu.Unlock()
 		err := e.Machine.Power(ctx, r.Intent.Request)
 		switch {
 		case err == nil:

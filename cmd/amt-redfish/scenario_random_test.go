@@ -79,14 +79,13 @@ type life struct {
 
 // sequence is one random walk, with a model of what was promised.
 type sequence struct {
-	seed    uint64
-	random  *rand.Rand
-	quirks  amtsim.Quirks
-	desk    *amtsim.Machine
-	store   *storetest.Memory
-	life    *life
-	log     []string
-	started time.Time
+	seed   uint64
+	random *rand.Rand
+	quirks amtsim.Quirks
+	desk   *amtsim.Machine
+	store  *storetest.Memory
+	life   *life
+	log    []string
 
 	// written is the wish as written last, and wish what is left of it.
 	written, wish state.Override
@@ -107,7 +106,7 @@ type sequence struct {
 	// nothing of it.
 	blind bool
 	last  state.Reset
-	// moved is when the last reset that moved the host was asked for.
+	// moved is when firmware last carried out a power request of a reset.
 	moved time.Time
 }
 
@@ -146,7 +145,7 @@ func (s *sequence) walk(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.end()) }()
 	steps := []func(context.Context) error{
 		s.patch, s.patch, s.patch, s.reset, s.reset, s.reset, s.reset, s.reset, s.cutReset, s.cutReset, s.crash,
-		s.rebootHost, s.rebootHost, s.rebootHost, s.pressButton, s.fault, s.fault, s.fault, s.observe, s.observe, s.observeSilent, s.calmDown,
+		s.rebootHost, s.rebootHost, s.rebootHost, s.pressButton, s.fault, s.fault, s.fault, s.observe, s.observe, s.observeSilent, s.observeLost, s.observeLost, s.calmDown,
 	}
 	for range 6 + s.random.IntN(8) {
 		if err := s.resolve(ctx); err != nil {

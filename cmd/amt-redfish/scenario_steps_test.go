@@ -105,15 +105,14 @@ func (s *sequence) restart(ctx context.Context) error {
 
 // perform resets, and checks what came of it.
 func (s *sequence) perform(ctx context.Context, reset state.Reset) error {
-	began := time.Now()
 	outcome, err := s.life.nodes.Reset(ctx, scenarioDesk, reset)
 	s.note("%s: %s %v", reset, outcome, err)
-	return s.judge(ctx, reset, began, outcome, err)
+	return s.judge(ctx, reset, outcome, err)
 }
 
 // judge checks what came of a reset.
-func (s *sequence) judge(ctx context.Context, reset state.Reset, began time.Time, outcome state.Outcome, err error) error {
-	sent, bad := s.requested(ctx, reset, began)
+func (s *sequence) judge(ctx context.Context, reset state.Reset, outcome state.Outcome, err error) error {
+	sent, bad := s.requested(ctx, reset)
 	if bad != nil {
 		return bad
 	}
@@ -143,7 +142,7 @@ func (s *sequence) judge(ctx context.Context, reset state.Reset, began time.Time
 // requested waits for the end of what a reset set off, and returns how many
 // power requests were carried out for it: one at most. If the host started by
 // it, it must have booted as wished.
-func (s *sequence) requested(ctx context.Context, reset state.Reset, began time.Time) (int, error) {
+func (s *sequence) requested(ctx context.Context, reset state.Reset) (int, error) {
 	s.last = reset
 	if err := s.idle(ctx); err != nil {
 		return 0, err
@@ -155,7 +154,7 @@ func (s *sequence) requested(ctx context.Context, reset state.Reset, began time.
 		return 0, fmt.Errorf("%s was %d power requests", reset, len(fresh))
 	}
 	for _, c := range fresh {
-		s.moved = began
+		s.moved = c.At
 		if isStart(c) {
 			if err := s.checkBoot(c.Seq); err != nil {
 				return 0, fmt.Errorf("%s: %w", reset, err)
@@ -190,6 +189,23 @@ func wishedDevice(wish state.Override) string {
 	return amtsim.DeviceDefault
 }
 
+// result is what a reset returned.
+type result struct {
+	outcome state.Outcome
+	err     error
+}
+
+// goReset resets without waiting for it.
+func (s *sequence) goReset(ctx context.Context, reset state.Reset) <-chan result {
+	done := make(chan result, 1)
+	nodes := s.life.nodes
+	go func() {
+		outcome, err := nodes.Reset(ctx, scenarioDesk, reset)
+		done <- result{outcome, err}
+	}()
+	return done
+}
+
 // cutReset crashes the gateway in the middle of a reset, and starts it again.
 func (s *sequence) cutReset(ctx context.Context) error {
 	reset := s.anyReset()
@@ -204,21 +220,13 @@ func (s *sequence) cutReset(ctx context.Context) error {
 	)
 	fault.Effect = pick(s, amtsim.EffectHold, amtsim.EffectHoldReply)
 	discard := s.chance(50)
-	began, held := time.Now(), s.desk.AddFault(fault)
-	type result struct {
-		outcome state.Outcome
-		err     error
-	}
-	done := make(chan result, 1)
-	go func() {
-		outcome, err := s.life.nodes.Reset(ctx, scenarioDesk, reset)
-		done <- result{outcome, err}
-	}()
+	held := s.desk.AddFault(fault)
+	done := s.goReset(ctx, reset)
 	select {
 	case r := <-done:
 		held.Remove()
 		s.note("%s, to be cut at %s.%s, did not get there: %s %v", reset, fault.Class, fault.Method, r.outcome, r.err)
-		return s.judge(ctx, reset, began, r.outcome, r.err)
+		return s.judge(ctx, reset, r.outcome, r.err)
 	case <-held.Reached():
 	}
 	s.note("%s, cut at %s.%s %s, discard %t", reset, fault.Class, fault.Method, fault.Effect, discard)
@@ -227,7 +235,7 @@ func (s *sequence) cutReset(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.requested(ctx, reset, began); err != nil {
+	if _, err := s.requested(ctx, reset); err != nil {
 		return err
 	}
 	s.uncertain = s.uncertain || slices.Contains(startResets, reset)
@@ -399,4 +407,27 @@ func (s *sequence) observeSilent(ctx context.Context) error {
 	defer silent.Remove()
 	s.calm = false
 	return s.observe(ctx)
+}
+
+// observeLost asks for the power state of a host that was off, when the reply
+// to its start was lost and nothing is answered any more.
+func (s *sequence) observeLost(ctx context.Context) error {
+	if s.desk.Snapshot().Power != amtsim.PowerOff {
+		return nil
+	}
+	lost := s.desk.AddFault(amtsim.Fault{Method: "RequestPowerStateChange", Effect: amtsim.EffectLoseReply})
+	defer lost.Remove()
+	s.calm = false
+	done := s.goReset(ctx, state.ResetForceOn)
+	select {
+	case r := <-done:
+		s.note("ForceOn, whose reply was to be lost: %s %v", r.outcome, r.err)
+		return s.judge(ctx, state.ResetForceOn, r.outcome, r.err)
+	case <-lost.Reached():
+	}
+	s.moved = time.Now()
+	observed := s.observeSilent(ctx)
+	r := <-done
+	s.note("ForceOn, whose reply was lost: %s %v", r.outcome, r.err)
+	return errors.Join(observed, s.judge(ctx, state.ResetForceOn, r.outcome, r.err))
 }
