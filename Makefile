@@ -44,10 +44,11 @@ clients: build
 	bash testdata/clients/run.sh
 
 fuzz:
-	@set -e; for target in $$(grep -rhoE '^func Fuzz[A-Za-z]+' --include='*_test.go' --exclude-dir=testdata . | cut -d' ' -f2 | sort -u); do \
-	  package=./$$(dirname $$(grep -rlE "^func $$target\(" --include='*_test.go' --exclude-dir=testdata . | head -1)); \
+	@set -e; grep -roE '^func Fuzz[A-Za-z]+' --include='*_test.go' --exclude-dir=testdata amt cmd pxe redfish state | sort | \
+	while IFS=: read -r file function; do \
+	  target=$${function#func }; package=./$$(dirname $$file); \
 	  echo "$$target in $$package for $(FUZZTIME)"; \
-	  $(GO) test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 2; \
+	  $(GO) test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 2 </dev/null; \
 	done
 
 clean:
