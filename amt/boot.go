@@ -102,8 +102,8 @@ func roleMayStay(err error) bool {
 }
 
 // BootSetting implements state.Machine. The association that tells whether a
-// setting is armed is read first; only where it tells nothing, the reason of
-// the last boot.
+// setting is armed is read first. Unless it shows one, the reason of the last
+// boot is read as well, since much firmware never shows one.
 func (m *Machine) BootSetting(ctx context.Context) (state.BootSetting, error) {
 	var result state.BootSetting
 	const association, reason = "CIM_ElementSettingData", "IPS_HostBootReason"
@@ -112,15 +112,21 @@ func (m *Machine) BootSetting(ctx context.Context) (state.BootSetting, error) {
 		result.Pending = pendingOf(settings)
 		return err
 	})
-	if err != nil || result.Pending != state.Unknown {
-		return result, err
+	if err != nil {
+		return state.BootSetting{}, err
+	}
+	if result.Pending == state.Yes {
+		return result, nil
 	}
 	err = m.optional(ctx, reason, func(ctx context.Context, c wsman.Caller) error {
 		last, err := getHostBootReason(ctx, c)
 		result.Reason = last.text()
 		return err
 	})
-	return result, err
+	if err != nil {
+		return state.BootSetting{}, err
+	}
+	return result, nil
 }
 
 // pendingOf finds the boot configuration among the settings.

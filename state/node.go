@@ -36,6 +36,15 @@ func (n Node) armTarget(o Override) Target {
 	return o.Target
 }
 
+// aheadTarget returns what firmware must be armed with ahead of a boot that
+// nobody asked us for: only a continuous wish has such a target.
+func (n Node) aheadTarget(o Override) Target {
+	if o.Enabled != Continuous {
+		return TargetNone
+	}
+	return n.armTarget(o)
+}
+
 var validID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // ValidID reports whether id can be a node's id: it becomes a URI segment that

@@ -156,7 +156,8 @@ func (n *Nodes) observe(ctx context.Context, e *entry, maxAge time.Duration) (Ob
 	if o.At.After(e.last.At) {
 		e.last = o
 	}
-	poweredOn := wasOff && o.Power.IsOn()
+	// Our own start is accounted for when it is accepted.
+	poweredOn := wasOff && o.Power.IsOn() && o.At.Sub(e.acted) > n.timing.Transition
 	if poweredOn {
 		e.facts.suspected, e.facts.repeats = o.At, 0
 	}

@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ type pc struct {
 	power     state.PowerState
 	setting   state.Target // "" is cleared
 	hides     bool         // firmware shows nothing of its setting
+	reasons   bool         // firmware tells boots apart
 	agent     bool         // graceful requests are offered
 	silent    bool         // no request is answered
 	targets   []state.Target
@@ -80,6 +82,8 @@ func (p *pc) BootSetting(context.Context) (state.BootSetting, error) {
 	switch {
 	case p.silent:
 		return state.BootSetting{}, p.err(state.KindUnreachable)
+	case p.hides && p.reasons:
+		return state.BootSetting{Pending: state.No, Reason: fmt.Sprint("boot ", len(p.boots))}, nil
 	case p.hides, p.setting == "":
 		return state.BootSetting{Pending: state.No}, nil
 	}

@@ -309,7 +309,7 @@ func (n *Nodes) recordAccepted(ctx context.Context, e *entry, at time.Time) erro
 	})
 	e.mu.Lock()
 	e.acted = at
-	e.facts.repeats = 0
+	e.facts.suspected, e.facts.repeats = at, 0
 	e.mu.Unlock()
 	return err
 }

@@ -156,7 +156,7 @@ func (n *Nodes) settleOnce(ctx context.Context, e *entry) (time.Duration, error)
 		n.log.Debug("settling the boot setting", "node", e.ID, "task", todo, "target", target, "armed", r.Armed)
 		return n.timing.Poll, n.perform(ctx, e, todo, target, f)
 	}
-	look := nextLook(r, e.isOff(), now, n.timing)
+	look := nextLook(e.Node, r, e.isOff(), now, n.timing)
 	age := now.Sub(r.Capability.At)
 	if age >= n.timing.Refresh {
 		if err := n.readCapability(ctx, e); err != nil && look == 0 {
@@ -180,14 +180,14 @@ func (e *entry) isOff() bool {
 
 // readFacts reads from firmware what nextTask needs, and no more.
 func (n *Nodes) readFacts(ctx context.Context, e *entry, r record) (facts, error) {
-	continuous := r.Override.Enabled == Continuous && r.Override.Active()
-	if continuous && r.Shows != Yes {
+	ahead := e.aheadTarget(r.Override) != TargetNone
+	if ahead && r.Shows != Yes {
 		if _, err := n.observe(ctx, e, n.timing.Fresh); err != nil {
 			return facts{}, err
 		}
 	}
 	var setting BootSetting
-	if r.Armed.State == armedSet && r.Shows != No {
+	if r.Armed.State == armedSet && (ahead || r.Shows != No) {
 		var err error
 		if setting, err = e.Machine.BootSetting(ctx); err != nil {
 			return facts{}, err

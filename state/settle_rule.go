@@ -89,10 +89,7 @@ var repeatAfter = [...]float64{1, 2.5, 7}
 // to arm. Arming ahead is only for Continuous, and never clears a setting that
 // may not have been used yet by the start it was armed for.
 func nextTask(node Node, r record, f facts, now time.Time, t Timing) (task, Target) {
-	want := TargetNone
-	if r.Override.Enabled == Continuous {
-		want = node.armTarget(r.Override)
-	}
+	want := node.aheadTarget(r.Override)
 	used := settingUsed(r, f, t)
 	overdue := now.Sub(r.Armed.At) >= t.Unused
 	free := r.Armed.Ahead || used == Yes || overdue // may be cleared
@@ -158,11 +155,12 @@ func armAgainDue(r record, f facts, now time.Time, t Timing) bool {
 
 // nextLook decides when to look at a node again that has nothing to do now; 0
 // means not before something happens.
-func nextLook(r record, off bool, now time.Time, t Timing) time.Duration {
+func nextLook(node Node, r record, off bool, now time.Time, t Timing) time.Duration {
+	ahead := node.aheadTarget(r.Override) != TargetNone
 	switch {
-	case r.Override.Enabled == Continuous && r.Override.Active() && off:
+	case ahead && off:
 		return 3 * t.Watch // it boots only by a button, and each look keeps its engine awake
-	case r.Override.Enabled == Continuous && r.Override.Active():
+	case ahead:
 		return t.Watch
 	case r.Armed.State == armedSet && !r.Armed.Ahead && now.Sub(r.Armed.At) < t.Unused:
 		return min(t.Watch, t.Unused-now.Sub(r.Armed.At))

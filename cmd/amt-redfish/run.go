@@ -48,7 +48,7 @@ func serve(ctx context.Context, args, environ []string, stdout, stderr io.Writer
 		return err
 	}
 	if config.CheckOnly {
-		fmt.Fprintf(stdout, "%s: the configuration is valid, with %d nodes\n", config.File, len(config.Nodes))
+		fmt.Fprintf(stdout, "%s: the configuration is valid; nodes: %d\n", config.File, len(config.Nodes))
 		return nil
 	}
 	return runGateway(ctx, config, gatewayHooks{logger: logger, password: func(user, password string) {

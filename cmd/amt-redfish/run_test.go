@@ -61,7 +61,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"simulate", "now"}, exitUsage, `^$`, `"now" is not a flag`},
 		{[]string{"simulate", "--what"}, exitUsage, `^$`, `--what`},
 		{[]string{"simulate", "--address", "here"}, exitUsage, `^$`, `"here" is no IP address`},
-		{[]string{"serve", "--check-config", "--config", good}, exitOK, `is valid, with 0 nodes`, `nodes: is empty`},
+		{[]string{"serve", "--check-config", "--config", good}, exitOK, `is valid; nodes: 0`, `nodes: is empty`},
 		{[]string{"serve", "--config", bad}, exitUsage, `^$`, `:1: listne: .*"?listen"?`},
 		{[]string{"serve"}, exitUsage, `^$`, `--config`},
 	} {
@@ -214,7 +214,10 @@ func TestSelfSignedCertificate(t *testing.T) {
 		}
 	}
 	for listen, want := range map[string]string{"192.0.2.1:8443": "192.0.2.1", "gw.example.org:8443": "gw.example.org", ":8443": "127.0.0.1", "[::]:8443": "::1"} {
-		hosts, err := certificateHosts(listen, []string{"more.example.org"})
+		hosts, others, err := certificateHosts(listen, []string{"more.example.org"})
+		if every := strings.HasPrefix(listen, ":") || strings.HasPrefix(listen, "[::]"); every != (len(others) > 0) {
+			t.Errorf("%s: others %v", listen, others)
+		}
 		if err != nil || !slices.Contains(hosts, want) || !slices.Contains(hosts, "more.example.org") || slices.Contains(hosts, "::") {
 			t.Errorf("%s: %v, %v", listen, hosts, err)
 		}

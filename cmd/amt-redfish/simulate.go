@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,6 +70,8 @@ func simulate(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return usagef("simulate: %v", err)
 	case flags.NArg() > 0:
 		return usagef("simulate: %q is not a flag", flags.Arg(0))
+	case !slices.Contains(amtsim.Profiles(), s.profile):
+		return usagef("simulate: --profile %q is none of %s", s.profile, strings.Join(amtsim.Profiles(), ", "))
 	case s.machines < 1 || s.machines > 10000:
 		return usagef("simulate: --machines %d is not between 1 and 10000", s.machines)
 	}

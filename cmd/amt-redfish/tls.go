@@ -61,7 +61,7 @@ func (g *gateway) tlsConfig(ctx context.Context) (*tls.Config, error) {
 // none, if it ends soon, or if it lacks a name that callers are told to use. A
 // copy without the key is put beside the state for clients to trust.
 func (g *gateway) selfSigned(ctx context.Context) (tls.Certificate, error) {
-	hosts, err := certificateHosts(g.config.Listen, g.config.TLS.Hosts)
+	hosts, others, err := certificateHosts(g.config.Listen, g.config.TLS.Hosts)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -71,7 +71,7 @@ func (g *gateway) selfSigned(ctx context.Context) (tls.Certificate, error) {
 			pair = stored
 			return old.Value, nil
 		}
-		fresh, err := makeCertificate(hosts, time.Now())
+		fresh, err := makeCertificate(append(hosts, others...), time.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -97,27 +97,29 @@ func (g *gateway) selfSigned(ctx context.Context) (tls.Certificate, error) {
 
 // certificateHosts are the names and addresses under which callers may reach
 // the gateway: what is configured, this host's name, and the address listened
-// on, or all of this host's.
-func certificateHosts(listen string, configured []string) ([]string, error) {
-	hosts := append([]string{"localhost", "127.0.0.1", "::1"}, configured...)
+// on. Where that is every address, others are those that this host has now; a
+// certificate is not made anew because they change, since clients hold a copy
+// of it.
+func certificateHosts(listen string, configured []string) (hosts, others []string, err error) {
+	hosts = append([]string{"localhost", "127.0.0.1", "::1"}, configured...)
 	if name, err := os.Hostname(); err == nil {
 		hosts = append(hosts, name)
 	}
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.IsUnspecified()) {
 		hosts = append(hosts, host)
 	} else if addrs, err := net.InterfaceAddrs(); err == nil {
 		for _, a := range addrs {
 			if network, ok := a.(*net.IPNet); ok && !network.IP.IsLinkLocalUnicast() {
-				hosts = append(hosts, network.IP.String())
+				others = append(others, network.IP.String())
 			}
 		}
 	}
 	slices.Sort(hosts)
-	return slices.Compact(hosts), nil
+	return slices.Compact(hosts), others, nil
 }
 
 // serves reports whether a certificate is good for all hosts for a while.
