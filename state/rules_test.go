@@ -204,7 +204,7 @@ func TestNextTask(t *testing.T) {
 		{"continuous, silent, ahead, powered on", always, set(TargetPxe, 999*s, true), No, facts{suspected: ago(26 * s)}, taskArmAgain},
 		{"continuous, silent, fetched", always, set(TargetPxe, 99*s, false), No, facts{fetched: ago(s)}, taskArm},
 		{"continuous, ahead, late fetch of the same boot", always, set(TargetPxe, 9*s, true), No, facts{fetched: ago(s)}, taskNone},
-		{"continuous, another boot reason", always, armed{State: armedSet, Target: TargetPxe, At: ago(99 * s), Ahead: true, Reason: "a"}, Unknown, facts{setting: BootSetting{Reason: "b"}}, taskArm},
+		{"continuous, another boot reason", always, armed{State: armedSet, Target: TargetPxe, At: ago(99 * s), Ahead: true, Reason: "a"}, Unknown, facts{setting: BootSetting{Reason: "b"}}, taskArmAgain},
 		{"continuous, same boot reason", always, armed{State: armedSet, Target: TargetPxe, At: ago(99 * s), Ahead: true, Reason: "a"}, Unknown, facts{setting: BootSetting{Reason: "a"}}, taskNone},
 		{"another target, ahead", Override{TargetHdd, Continuous}, set(TargetPxe, s, true), Yes, facts{setting: pending}, taskArm},
 		{"another target, a start needs the old one", Override{TargetHdd, Continuous}, set(TargetPxe, s, false), Yes, facts{setting: pending}, taskNone},

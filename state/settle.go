@@ -154,7 +154,7 @@ func (n *Nodes) settleOnce(ctx context.Context, e *entry) (time.Duration, error)
 	todo, target := nextTask(e.Node, r, f, now, n.timing)
 	if todo != taskNone {
 		n.log.Debug("settling the boot setting", "node", e.ID, "task", todo, "target", target, "armed", r.Armed)
-		return n.timing.Poll, n.perform(ctx, e, todo, target, f)
+		return n.timing.Poll, n.perform(ctx, e, r, todo, target, f)
 	}
 	look := nextLook(e.Node, r, e.isOff(), now, n.timing)
 	age := now.Sub(r.Capability.At)
@@ -201,7 +201,7 @@ func (n *Nodes) readFacts(ctx context.Context, e *entry, r record) (facts, error
 }
 
 // perform does a task that nextTask chose.
-func (n *Nodes) perform(ctx context.Context, e *entry, todo task, target Target, f facts) error {
+func (n *Nodes) perform(ctx context.Context, e *entry, r record, todo task, target Target, f facts) error {
 	switch todo {
 	case taskForget:
 		_, err := n.update(ctx, e.ID, func(r *record) error {
@@ -216,7 +216,11 @@ func (n *Nodes) perform(ctx context.Context, e *entry, todo task, target Target,
 			return err
 		}
 		e.mu.Lock()
-		e.facts.repeats++
+		if bootBegan(r, f) {
+			e.facts.suspected, e.facts.repeats = time.Now(), 0
+		} else {
+			e.facts.repeats++
+		}
 		e.mu.Unlock()
 	case taskArm:
 		if err := n.markDirty(ctx, e); err != nil {

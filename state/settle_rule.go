@@ -56,8 +56,9 @@ type facts struct {
 	setting BootSetting
 	// fetched is when the node last fetched a boot file from us.
 	fetched time.Time
-	// suspected is when a boot was last suspected that firmware does not show:
-	// a power-on seen, or this program's own start.
+	// suspected is when a boot was last suspected of which firmware does not
+	// show whether it has used the setting: a power-on or another boot reason
+	// seen, or this program's own start.
 	suspected time.Time
 	// repeats counts the armings on suspicion since then.
 	repeats int
@@ -111,7 +112,7 @@ func nextTask(node Node, r record, f facts, now time.Time, t Timing) (task, Targ
 		// A start's setting that its boot may still need.
 	case want != r.Armed.Target && free, want == r.Armed.Target && used == Yes:
 		return taskArm, want
-	case want == r.Armed.Target && used == Unknown && armAgainDue(r, f, now, t):
+	case want == r.Armed.Target && used == Unknown && (bootBegan(r, f) || armAgainDue(r, f, now, t)):
 		return taskArmAgain, want
 	}
 	return taskNone, want
@@ -135,10 +136,14 @@ func settingUsed(r record, f facts, t Timing) Tristate {
 	if f.fetched.After(since) {
 		return Yes
 	}
-	if f.setting.Reason != "" && r.Armed.Reason != "" && f.setting.Reason != r.Armed.Reason {
-		return Yes
-	}
 	return Unknown
+}
+
+// bootBegan reports whether firmware gives another cause of the last boot than
+// when the setting was armed. The BIOS may not have read the setting yet, so it
+// is a reason to arm again, and none to clear.
+func bootBegan(r record, f facts) bool {
+	return f.setting.Reason != "" && r.Armed.Reason != "" && f.setting.Reason != r.Armed.Reason
 }
 
 // armAgainDue reports whether time alone suggests that a boot used a setting.
