@@ -412,6 +412,9 @@ func (s *sequence) observeSilent(ctx context.Context) error {
 // observeLost asks for the power state of a host that was off, when the reply
 // to its start was lost and nothing is answered any more.
 func (s *sequence) observeLost(ctx context.Context) error {
+	if err := s.idle(ctx); err != nil {
+		return err
+	}
 	if s.desk.Snapshot().Power != amtsim.PowerOff {
 		return nil
 	}
@@ -425,7 +428,8 @@ func (s *sequence) observeLost(ctx context.Context) error {
 		return s.judge(ctx, state.ResetForceOn, r.outcome, r.err)
 	case <-lost.Reached():
 	}
-	s.moved = time.Now()
+	all := s.executed()
+	s.moved = all[len(all)-1].At
 	observed := s.observeSilent(ctx)
 	r := <-done
 	s.note("ForceOn, whose reply was lost: %s %v", r.outcome, r.err)
